@@ -108,7 +108,7 @@ class CommandWatch:
         """End the work: no further command is sent. Return the `uncertain_effect` from now on."""
         with self._lock:
             self._given_up = True
-            return self._doubt()
+            return self._uncertain_effect()
 
     def withdraw(self) -> CommandEffect:
         """End the work if no command was begun that spends or changes something; else let it finish.
@@ -116,10 +116,10 @@ class CommandWatch:
         Return the `uncertain_effect`.
         """
         with self._lock:
-            doubt = self._doubt()
-            if doubt in (CommandEffect.NONE, CommandEffect.KEY):
+            effect = self._uncertain_effect()
+            if effect in (CommandEffect.NONE, CommandEffect.KEY):
                 self._given_up = True
-            return doubt
+            return effect
 
     @property
     def uncertain_effect(self) -> CommandEffect:
@@ -127,9 +127,9 @@ class CommandWatch:
         reported.
         """
         with self._lock:
-            return self._doubt()
+            return self._uncertain_effect()
 
-    def _doubt(self) -> CommandEffect:
+    def _uncertain_effect(self) -> CommandEffect:
         found = [one for one in (self._running, self._unanswered, self._done) if one is not None]
         return max(found, key=_GRAVITY.index, default=CommandEffect.NONE)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -64,7 +63,11 @@ def keep_ports(record: Path, ports: Iterable[int]) -> Keeper | None:
         finally:
             reservations.close()
         document = {"process": keeper.process, "started": keeper.started, "ports": sorted(keeper.ports)}
-        write_private(record, json.dumps(document))
+        try:
+            write_private(record, json.dumps(document))
+        except OSError:  # a full disk: no later bridge would find this keeper, and `cardio reserve --end` neither
+            _end(keeper)
+            raise
         if before is not None:
             _end(before)
         return keeper
@@ -99,12 +102,18 @@ def running_keeper(record: Path) -> Keeper | None:
 
 
 def _started(descriptors: Iterable[int], ports: frozenset[int]) -> Keeper:
-    process = subprocess.Popen(  # noqa: S603 - this Python, with a module of this package
-        [sys.executable, "-m", keeper_process.__name__, os.environ.get("XDG_RUNTIME_DIR", "")],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        pass_fds=tuple(descriptors), start_new_session=True, cwd="/",
-    )  # fmt: skip
-    return Keeper(process.pid, _start_of(process.pid) or "", ports)
+    for one in descriptors:
+        os.set_inheritable(one, True)
+    # Not by `subprocess`: that module waits for its children, and warns of one that outlives it.
+    process = os.posix_spawn(
+        sys.executable,
+        # Isolated and by its place: nothing of the present folder is imported (`python -m` would look there first).
+        [sys.executable, "-IS", keeper_process.__file__, os.environ.get("XDG_RUNTIME_DIR", "")],
+        os.environ,
+        file_actions=[(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in (0, 1, 2)],
+        setsid=True,
+    )
+    return Keeper(process, _start_of(process) or "", ports)
 
 
 def _start_of(process: int) -> str | None:

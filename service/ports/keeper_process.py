@@ -18,6 +18,7 @@ def main(arguments: Sequence[str]) -> None:
         arguments: the folder that systemd-logind gives a user and removes when the user's last session has ended
             (pam_systemd(8)). Empty where there is none: then the keeper stays until it is told to end.
     """
+    os.chdir("/")  # the folder of the start can be removed or unmounted
     folder = arguments[0]
     began = _identity(folder)
     while began is None or _identity(folder) == began:

@@ -53,7 +53,7 @@ class Desk:
         )  # fmt: skip
 
     def told(self, *words: str) -> str:
-        """What a command says that ends well."""
+        """Run a command that ends well, and return its output."""
         process = self.start(*words)
         told, _ = process.communicate(timeout=60)
         assert process.returncode == 0
@@ -240,7 +240,7 @@ def shown_in(terminal: int) -> str:
 def keepers(desk: Desk) -> list[int]:
     """The keepers of a desk: other tests have bridges of the same user at the same time."""
     found = subprocess.run(
-        ["pgrep", "--uid", str(CLERK), "--full", "service.ports.keeper_process"],
+        ["pgrep", "--uid", str(CLERK), "--full", "ports/keeper_process.py"],
         capture_output=True, text=True, check=False,
     ).stdout.split()  # fmt: skip
     return [int(one) for one in found if f"HOME={desk.folder}/config".encode() in surroundings_of(one)]

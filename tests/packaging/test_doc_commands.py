@@ -42,7 +42,7 @@ def command(text: str) -> str:
 
 
 def drop_in(text: str) -> str:
-    """What the document says to enter into the editor of `systemctl edit`: the comments from the command's line on."""
+    """The text for the editor of `systemctl edit`: the comments of the document from the command's line on."""
     lines = iter(block_with(text).text.splitlines())
     first = next(line for line in lines if text in line)
     return "\n".join(re.sub(r"^.*?# ", "", line) for line in (first, *lines)) + "\n"

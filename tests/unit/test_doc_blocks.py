@@ -7,10 +7,9 @@ import builtins
 import json
 import os
 import re
-import time
 import tomllib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -260,10 +259,10 @@ def _unknown_debit(session: Session) -> dict[str, str]:
     with httpx.Client(base_url=f"http://127.0.0.1:{session.port}", headers=headers, trust_env=False) as client:
         fault = {"persona": "whole", "fault": "lost-debit"}
         client.put("/v1/simulator/readers/Simulated%20Reader%2000/card", json=fault).raise_for_status()
-        time.sleep(1)  # a card takes one debit a second
         order = {
             "pCardInfo": "370200D15600000500000013FFFFFFFF|A00000011|",
-            "pPayInfo": f"0.3|0.4|{datetime.now():%Y%m%d%H%M%S}|",
+            # Two seconds on: another debit of this desk may have been made within this second.
+            "pPayInfo": f"0.3|0.4|{datetime.now() + timedelta(seconds=2):%Y%m%d%H%M%S}|",
             "pin": "123456",
         }
         client.post("/v1/driver/iDoDebit", json=order, headers={"Idempotency-Key": "lost"}, timeout=30)

@@ -1,4 +1,4 @@
-"""The audit log of the bridge: every use of a card, by whom, with what outcome, and no holder's data."""
+"""The audit log of the bridge: each use of a card with its user and its outcome, and no holder's data."""
 
 from __future__ import annotations
 
